@@ -6,7 +6,7 @@
 //! arrive byte for byte; they have methods of their own.
 
 use std::borrow::Cow;
-use std::fmt::{self, Display};
+use std::fmt::{self, Display, Write as _};
 use std::io::{self, BufRead, Read, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -30,6 +30,8 @@ struct Sink<'a> {
     is_terminal: bool,
     /// Whether lines are escaped.
     escapes: bool,
+    /// The line that is being made, kept for its memory.
+    line: String,
 }
 
 impl<'a> Streams<'a> {
@@ -43,6 +45,7 @@ impl<'a> Streams<'a> {
             to,
             is_terminal: false,
             escapes: false,
+            line: String::new(),
         };
         Self {
             out: sink(out),
@@ -124,14 +127,23 @@ impl<'a> Streams<'a> {
     /// Writes JSON, which keeps its values. Where lines are escaped, strings in it are escaped as
     /// JSON does.
     pub(crate) fn json(&mut self, text: impl AsRef<[u8]>) -> io::Result<()> {
-        let text = text.as_ref();
-        if self.out.escapes {
-            let text = String::from_utf8_lossy(text);
-            self.out.to.write_all(escape_json(&text).as_bytes())?;
-        } else {
-            self.out.to.write_all(text)?;
-        }
+        self.out.json(text.as_ref())?;
         self.out.to.write_all(b"\n")
+    }
+
+    /// Writes a list of JSON texts as [`json`](Self::json) writes one, without keeping them.
+    pub(crate) fn json_list(
+        &mut self,
+        items: impl Iterator<Item = impl AsRef<[u8]>>,
+    ) -> io::Result<()> {
+        let mut separator = "[";
+        for item in items {
+            self.out.to.write_all(separator.as_bytes())?;
+            self.out.json(item.as_ref())?;
+            separator = ",";
+        }
+        let end = if separator == "[" { "[]\n" } else { "]\n" };
+        self.out.to.write_all(end.as_bytes())
     }
 
     /// The stream for archives and other contents, byte for byte.
@@ -164,14 +176,25 @@ impl fmt::Debug for Streams<'_> {
 impl Sink<'_> {
     /// One call writes the line, so that lines of several processes do not mix.
     fn line(&mut self, tabs: usize, text: impl Display) -> io::Result<()> {
-        let text = text.to_string();
-        let text = if self.escapes {
-            escape(&text)
-        } else {
-            Cow::Borrowed(text.as_str())
-        };
-        let line = format!("{}{text}\n", "\t".repeat(tabs));
-        self.to.write_all(line.as_bytes())
+        self.line.clear();
+        write!(self.line, "{text}").map_err(io::Error::other)?;
+        if self.escapes
+            && let Cow::Owned(escaped) = escape(&self.line)
+        {
+            self.line = escaped;
+        }
+        (0..tabs).for_each(|_| self.line.insert(0, '\t'));
+        self.line.push('\n');
+        self.to.write_all(self.line.as_bytes())
+    }
+
+    /// Writes JSON, or a piece of it that cuts through no character.
+    fn json(&mut self, text: &[u8]) -> io::Result<()> {
+        if self.escapes {
+            let text = String::from_utf8_lossy(text);
+            return self.to.write_all(escape_json(&text).as_bytes());
+        }
+        self.to.write_all(text)
     }
 }
 
@@ -348,10 +371,13 @@ mod tests {
             streams.indented(1, "a\nb\t\u{1b}").expect("memory");
             streams.note("c\nd").expect("memory");
             streams.exact().write_all(b"\x1b\n").expect("memory");
-            streams.json("[\"\u{9b}\"]").expect("memory");
+            let item = "[\"\u{9b}\"]";
+            streams.json(item).expect("memory");
+            streams.json_list([item, "1"].iter()).expect("memory");
+            streams.json_list([""; 0].iter()).expect("memory");
         };
-        let raw = "\ta\nb\t\u{1b}\n\u{1b}\n[\"\u{9b}\"]\n";
-        let escaped = "\ta\\nb\\t\\x1b\n\u{1b}\n[\"\\u009b\"]\n";
+        let raw = "\ta\nb\t\u{1b}\n\u{1b}\n[\"\u{9b}\"]\n[[\"\u{9b}\"],1]\n[]\n";
+        let escaped = "\ta\\nb\\t\\x1b\n\u{1b}\n[\"\\u009b\"]\n[[\"\\u009b\"],1]\n[]\n";
         assert_eq!(written(false, false, act), (raw.into(), "c\nd\n".into()));
         assert_eq!(written(true, false, act), (escaped.into(), "c\nd\n".into()));
         assert_eq!(written(false, true, act), (raw.into(), "c\\nd\n".into()));

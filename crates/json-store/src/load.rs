@@ -1,6 +1,6 @@
 //! Reading the files of a store.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use layerhold_sys::{Dir, PathError, Stat, Timestamp, stat_ambient};
@@ -56,16 +56,23 @@ pub(crate) struct Joined<R: Record> {
 
 /// Reads and joins all locations.
 pub(crate) fn load<R: Record>(options: &Options, fields: &Fields) -> Result<Joined<R>, PathError> {
-    let document = |(position, location): (usize, &Location)| {
-        let document = read(options, location, fields)?;
-        Ok((
+    let mut documents = Vec::with_capacity(options.locations.len());
+    // Most locations are in one directory, which is opened once.
+    let mut opened: Option<(&Path, Option<Dir>)> = None;
+    for (position, location) in options.locations.iter().enumerate() {
+        let dir = match opened.take_if(|(path, _)| *path == location.dir) {
+            Some((_, dir)) => dir,
+            None => open_if_there(&location.dir)?,
+        };
+        let document = read(options, dir.as_ref(), location, fields)?;
+        opened = Some((&location.dir, dir));
+        documents.push((
             LocationId::new(position),
             Arc::new(location.path()),
             Arc::new(document),
-        ))
-    };
-    let documents = options.locations.iter().enumerate().map(document);
-    let mut loaded = join(documents.collect::<Result<_, _>>()?);
+        ));
+    }
+    let mut loaded = join(documents);
     loaded.repairs.retain_writable(options);
     Ok(loaded)
 }
@@ -128,12 +135,23 @@ impl<R: Record> Joined<R> {
     }
 }
 
-fn read(options: &Options, location: &Location, fields: &Fields) -> Result<Document, PathError> {
-    let dir = match Dir::open_ambient(&location.dir) {
-        Err(error) if error.is_not_found() => return Ok(Document::absent()),
-        other => other?,
+fn open_if_there(path: &Path) -> Result<Option<Dir>, PathError> {
+    match Dir::open_ambient(path) {
+        Err(error) if error.is_not_found() => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+fn read(
+    options: &Options,
+    dir: Option<&Dir>,
+    location: &Location,
+    fields: &Fields,
+) -> Result<Document, PathError> {
+    let Some(dir) = dir else {
+        return Ok(Document::absent());
     };
-    let bytes = options.io.read(&dir, &location.file, options.limit);
+    let bytes = options.io.read(dir, &location.file, options.limit);
     let document = match bytes? {
         Some(bytes) => Document::new(bytes, fields),
         None => Document::absent(),

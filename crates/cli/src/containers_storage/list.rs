@@ -35,7 +35,7 @@ pub(crate) fn layers(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
 fn list_layers(call: &mut Call<'_, '_>, snapshot: &Snapshot) -> Result<u8, Failure> {
     if call.flags.is_on("json") {
         let records = snapshot.layers().map(|layer| layer.record().to_json());
-        return json_records_or_null(call, records.collect());
+        return json_records_or_null(call, records);
     }
     if call.flags.is_on("quick") && !call.flags.is_on("tree") {
         for layer in snapshot.layers() {
@@ -157,7 +157,7 @@ pub(crate) fn images(call: &mut Call<'_, '_>) -> Result<u8, Failure> {
     tell_damage(call, &snapshot, ItemKind::Image)?;
     if call.flags.is_on("json") {
         let records = images.iter().map(|image| image.record().to_json());
-        return json_records_or_null(call, records.collect());
+        return json_records_or_null(call, records);
     }
     show_images(call, &images)
 }

@@ -44,11 +44,14 @@ fn change(
     change: fn(&Store, &str, &[String]) -> Result<(), UpdateError>,
 ) -> Result<u8, Failure> {
     // The name by which it was found may be gone afterwards.
-    let found = call.store.snapshot()?.find(key(call));
+    let found = match call.flags.is_on("json") {
+        true => Some(call.store.snapshot()?.find(key(call))),
+        false => None,
+    };
     change(call.store, key(call), call.flags.list("name")).map_err(unknown)?;
-    if !call.flags.is_on("json") {
+    let Some(found) = found else {
         return Ok(0);
-    }
+    };
     let names = call.store.names(found?.id().as_str())?;
     if names.is_empty() {
         // The Go tool prints an empty list of names as null, except in `get-names`.

@@ -35,15 +35,8 @@ pub(crate) fn json_records(
     call: &mut Call<'_, '_>,
     records: impl IntoIterator<Item = Vec<u8>>,
 ) -> Result<u8, Failure> {
-    let mut text = Vec::from(b"[");
-    for (index, record) in records.into_iter().enumerate() {
-        if index > 0 {
-            text.push(b',');
-        }
-        text.extend(record);
-    }
-    text.push(b']');
-    call.streams.json(text).map_err(stream)?;
+    let records = records.into_iter();
+    call.streams.json_list(records).map_err(stream)?;
     Ok(0)
 }
 
@@ -51,9 +44,10 @@ pub(crate) fn json_records(
 /// never creates.
 pub(crate) fn json_records_or_null(
     call: &mut Call<'_, '_>,
-    records: Vec<Vec<u8>>,
+    records: impl Iterator<Item = Vec<u8>>,
 ) -> Result<u8, Failure> {
-    if records.is_empty() {
+    let mut records = records.peekable();
+    if records.peek().is_none() {
         return json(call, &());
     }
     json_records(call, records)

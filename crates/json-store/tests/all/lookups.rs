@@ -3,7 +3,9 @@
 use std::ffi::OsStr;
 use std::sync::Arc;
 
-use layerhold_json_store::layerhold_sys::{Dir, HostIo, MetadataIo, PathError, Staged};
+use layerhold_json_store::layerhold_sys::{
+    Dir, HostIo, MetadataIo, PathError, Staged, directories_opened,
+};
 use layerhold_json_store::{Freshness, JsonStore, LookupError, Resolution};
 use proptest::prelude::*;
 
@@ -277,4 +279,14 @@ fn a_single_question_does_not_keep_the_file() {
     }
     let limited = JsonStore::<Thing>::open(place.options().limit(20)).unwrap();
     assert!(matches!(limited.lookup("e"), Err(LookupError::Read(_))));
+}
+
+#[test]
+fn the_directory_of_several_files_is_opened_once() {
+    let place = Place::with(TEXT);
+    let store = place.open();
+    let before = directories_opened();
+    store.snapshot().unwrap();
+    let opened = directories_opened() - before;
+    assert_eq!(opened, 1);
 }

@@ -1,20 +1,30 @@
 //! Stores with many records: what a command asks for does not grow with them.
 
 use std::fmt::Write as _;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::{fs, io};
+use std::sync::{Arc, Mutex};
+use std::{fmt, fs, io};
 
-use layerhold_cli::{Environment, Streams, layerhold};
+use layerhold_cli::{Environment, Streams, containers_storage, layerhold};
 use layerhold_sys::best_effort;
+use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use crate::support::Place;
 
-/// Counts the locks that a thread takes.
+/// The locks that a thread takes: the names of their files.
 #[derive(Clone, Default)]
-struct Locks(Arc<AtomicUsize>);
+struct Locks(Arc<Mutex<Vec<String>>>);
+
+impl Visit for Locks {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "path" {
+            let path = format!("{value:?}");
+            let name = path.rsplit('/').next().unwrap();
+            self.0.lock().unwrap().push(name.to_owned());
+        }
+    }
+}
 
 impl Subscriber for Locks {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -23,7 +33,7 @@ impl Subscriber for Locks {
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         if span.metadata().name() == "lock_wait" {
-            self.0.fetch_add(1, Ordering::Relaxed);
+            span.record(&mut self.clone());
         }
         Id::from_u64(1)
     }
@@ -77,23 +87,41 @@ fn place(count: usize) -> Place {
     place
 }
 
-/// The output of a command, and how many locks it takes.
-fn run(place: &Place, words: &[&str]) -> (String, usize) {
-    let text = |path: &str| place.path(path).to_str().unwrap().to_owned();
-    let mut arguments: Vec<String> = ["layerhold", "--driver", "vfs", "--root"]
-        .map(str::to_owned)
-        .into();
-    arguments.extend([text("root"), "--runroot".to_owned(), text("runroot")]);
-    arguments.extend(words.iter().map(|word| (*word).to_owned()));
+type Program = fn(&[String], &Environment, &mut Streams<'_>) -> io::Result<u8>;
+
+/// The output of a command that begins with words, and the locks it takes.
+fn run_program(program: Program, words: &[&str]) -> (String, Vec<String>) {
+    let arguments: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut streams = Streams::new(&mut out, &mut err, Box::new(io::empty()));
     let locks = Locks::default();
     let code = tracing::subscriber::with_default(locks.clone(), || {
-        layerhold::run(&arguments, &Environment::default(), &mut streams).unwrap()
+        program(&arguments, &Environment::default(), &mut streams).unwrap()
     });
     assert_eq!((code, String::from_utf8(err).unwrap()), (0, String::new()));
-    let locks = locks.0.load(Ordering::Relaxed);
+    let locks = std::mem::take(&mut *locks.0.lock().unwrap());
     (String::from_utf8(out).unwrap(), locks)
+}
+
+/// The same for `layerhold`.
+fn run(place: &Place, words: &[&str]) -> (String, Vec<String>) {
+    let (root, runroot) = (place.path("root"), place.path("runroot"));
+    let mut all = vec!["layerhold", "--driver", "vfs", "--root"];
+    all.extend([root.to_str().unwrap(), "--runroot"]);
+    all.push(runroot.to_str().unwrap());
+    all.extend(words);
+    run_program(layerhold::run, &all)
+}
+
+/// The locks of records that `containers-storage` takes.
+fn locks_of_go_command(place: &Place, words: &[&str]) -> Vec<String> {
+    let (root, runroot) = (place.path("root"), place.path("runroot"));
+    let mut all = vec!["containers-storage", "-s", "vfs", "-g"];
+    all.extend([root.to_str().unwrap(), "-R", runroot.to_str().unwrap()]);
+    all.extend(words);
+    let (_, mut locks) = run_program(containers_storage::run, &all);
+    locks.retain(|lock| lock != "storage.lock");
+    locks
 }
 
 #[test]
@@ -105,10 +133,32 @@ fn lists_take_the_same_locks_for_any_number_of_records() {
         &["layers"],
         &["containers"],
         &["--format", "json", "images"],
+        &["du", "localhost/1:latest"],
     ] {
         let (_, few) = run(&small, words);
         let (_, many) = run(&large, words);
         assert_eq!(few, many, "{words:?}");
+    }
+}
+
+#[test]
+fn a_command_takes_only_the_locks_that_it_needs() {
+    let place = place(3);
+    let (layer, image) = (format!("{:064x}", 1), "localhost/1:latest");
+    for (words, locks) in [
+        (&["exists", &layer][..], &["layers.lock"][..]),
+        // A name is not found in passing, and so the records are loaded.
+        (
+            &["exists", image],
+            &["layers.lock", "images.lock", "images.lock"],
+        ),
+        // Read without waiting for writers, and then locked.
+        (
+            &["add-names", "-n", "x", image],
+            &["layers.lock", "images.lock", "images.lock"],
+        ),
+    ] {
+        assert_eq!(locks_of_go_command(&place, words), locks, "{words:?}");
     }
 }
 
