@@ -94,7 +94,8 @@ mod ids;
 mod tree;
 
 pub use changes::{
-    Change, ChangeKind, ChangesError, CompareOptions, changes_size, compare, overlay_changes,
+    Change, ChangeKind, ChangesError, CompareOptions, changes_size, check_redirected, compare,
+    overlay_changes, overlay_size,
 };
 pub use codec::{
     Codec, CodecError, Compressor, Level, SNIFF_LEN, compressor, compressor_with, decompressor,

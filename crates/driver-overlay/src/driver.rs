@@ -151,21 +151,21 @@ impl Driver for OverlayDriver {
     }
 
     fn changes(&self, request: &DiffRequest<'_>) -> Result<Vec<Change>, LayerError> {
-        match NativeDiff::read(&self.context, request)? {
-            Some(native) => Ok(native.into_changes()),
+        match NativeDiff::changes(&self.context, request)? {
+            Some(changes) => Ok(changes),
             None => fallback::changes(self, request),
         }
     }
 
     fn diff_size(&self, request: &DiffRequest<'_>) -> Result<u64, LayerError> {
-        match NativeDiff::read(&self.context, request)? {
-            Some(native) => native.size(&request.cancel),
+        match NativeDiff::size(&self.context, request)? {
+            Some(size) => Ok(size),
             None => fallback::diff_size(self, request),
         }
     }
 
     fn diff(&self, request: &DiffRequest<'_>, out: &mut dyn Write) -> Result<(), LayerError> {
-        match NativeDiff::read(&self.context, request)? {
+        match NativeDiff::to_pack(&self.context, request)? {
             Some(native) => native.pack(request, out),
             None => fallback::diff(self, request, out),
         }

@@ -2,6 +2,7 @@
 
 mod overlay;
 mod compare;
+mod upper;
 mod size;
 mod listing;
 mod lower;
@@ -14,3 +15,4 @@ pub(crate) use lower::{Lower, LowerEntry, LowerError};
 pub use overlay::overlay_changes;
 pub(crate) use size::LastParent;
 pub use size::changes_size;
+pub use upper::{check_redirected, overlay_size};

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use layerhold_sys::{Cancelled, PathError};
 use layerhold_tar_format::WriteError;
 
+use crate::entry_path::shown;
+
 /// Why a tree could not be packed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -22,6 +24,15 @@ pub enum PackError {
     Reference {
         /// The path in the archive.
         entry: PathBuf,
+    },
+    /// The lower directories of an overlay cannot be opened, to see whether an opaque directory
+    /// hides anything.
+    #[error("cannot find out what {} hides in the lower layers", entry.display())]
+    Lower {
+        /// The path in the archive.
+        entry: PathBuf,
+        /// The error of whatever opens them.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The content of a file cannot be read.
     #[error("cannot read the content of {}", entry.display())]
@@ -73,5 +84,13 @@ impl PackError {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         layerhold_sys::is_cancelled(self)
+    }
+}
+
+/// The error of a path in the archive that cannot be read.
+pub(super) fn refused(path: &[u8], source: PathError) -> PackError {
+    PackError::Entry {
+        entry: shown(path),
+        source,
     }
 }

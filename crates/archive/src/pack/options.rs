@@ -1,5 +1,7 @@
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
 
 use layerhold_idmap::IdMappings;
 use layerhold_sys::{Cancel, Dir};
@@ -13,16 +15,53 @@ use crate::overlay_form::OverlayForm;
 pub struct OverlayLayers {
     /// How its deletions are represented.
     pub form: OverlayForm,
-    /// The lower directories, uppermost first. A directory is packed as opaque only if one of them
-    /// has its name.
-    pub lower: Vec<Dir>,
+    /// A directory is packed as opaque only if one of them has its name.
+    lower: Arc<LowerDirs>,
 }
 
 impl OverlayLayers {
-    /// Describes the lower directories, uppermost first, and how deletions are represented.
+    /// Describes how deletions are represented, and the lower directories, uppermost first.
     #[must_use]
     pub fn new(form: OverlayForm, lower: Vec<Dir>) -> Self {
+        Self::opened_by(form, move || Ok(lower.clone()))
+    }
+
+    /// As [`new`](Self::new), but `open` opens the lower directories once one of them is needed.
+    /// There may be hundreds of them, and they are needed for opaque directories only. What `open`
+    /// holds lives until the packing ends.
+    #[must_use]
+    pub fn opened_by(
+        form: OverlayForm,
+        open: impl Fn() -> Result<Vec<Dir>, BoxedError> + Send + Sync + 'static,
+    ) -> Self {
+        let lower = Arc::new(LowerDirs {
+            opened: OnceLock::new(),
+            open: Box::new(open),
+        });
         Self { form, lower }
+    }
+
+    pub(super) fn lower(&self) -> Result<&[Dir], BoxedError> {
+        if let Some(opened) = self.lower.opened.get() {
+            return Ok(opened);
+        }
+        let opened = (self.lower.open)()?;
+        Ok(self.lower.opened.get_or_init(|| opened))
+    }
+}
+
+/// Any error of a caller.
+type BoxedError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Lower directories that are opened when they are needed.
+struct LowerDirs {
+    opened: OnceLock<Vec<Dir>>,
+    open: Box<dyn Fn() -> Result<Vec<Dir>, BoxedError> + Send + Sync>,
+}
+
+impl fmt::Debug for LowerDirs {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LowerDirs").field(&self.opened).finish()
     }
 }
 

@@ -5,9 +5,10 @@ use layerhold_sys::{Dir, FileType, PathError};
 use layerhold_tar_format::{EntryKind, Header};
 
 use crate::changes::{Lower, LowerError};
-use crate::entry_path::{os, split};
-use crate::pack::OverlayLayers;
+use crate::entry_path::{os, shown, split};
 use crate::pack::entry::{Opened, TreeEntry};
+use crate::pack::error::refused;
+use crate::pack::{OverlayLayers, PackError};
 use crate::whiteout::{OPAQUE_NAME, WHITEOUT_PREFIX};
 
 /// Rewrites the header of a whiteout, and returns the header of the opaque whiteout that has to
@@ -17,11 +18,11 @@ pub(super) fn convert(
     found: &TreeEntry,
     path: &[u8],
     header: &mut Header,
-) -> Result<Option<Header>, PathError> {
+) -> Result<Option<Header>, PackError> {
     if let Opened::Dir(dir) = &found.open {
         return opaque_header(layers, dir, path, header);
     }
-    if is_whiteout(layers, found)? {
+    if is_whiteout(layers, found).map_err(|source| refused(path, source))? {
         become_whiteout(path, header);
     }
     Ok(None)
@@ -58,9 +59,8 @@ fn opaque_header(
     dir: &Dir,
     path: &[u8],
     of: &Header,
-) -> Result<Option<Header>, PathError> {
-    // A file of that name, which fuse-overlayfs creates, is packed by itself.
-    let is_marked = layers.form.marks(dir, "opaque")? && !dir.exists(OPAQUE_NAME)?;
+) -> Result<Option<Header>, PackError> {
+    let is_marked = is_marked(layers, dir).map_err(|source| refused(path, source))?;
     if !is_marked || !hides_something(layers, path)? {
         return Ok(None);
     }
@@ -74,9 +74,18 @@ fn opaque_header(
     Ok(Some(header))
 }
 
+fn is_marked(layers: &OverlayLayers, dir: &Dir) -> Result<bool, PathError> {
+    // A file of that name, which fuse-overlayfs creates, is packed by itself.
+    Ok(layers.form.marks(dir, "opaque")? && !dir.exists(OPAQUE_NAME)?)
+}
+
 /// Whether the merged lower layers have this name.
-fn hides_something(layers: &OverlayLayers, path: &[u8]) -> Result<bool, PathError> {
-    let mut level = Some(Lower::new(&layers.lower, layers.form));
+fn hides_something(layers: &OverlayLayers, path: &[u8]) -> Result<bool, PackError> {
+    let lower = layers.lower().map_err(|source| PackError::Lower {
+        entry: shown(path),
+        source,
+    })?;
+    let mut level = Some(Lower::new(lower, layers.form));
     for component in path.split(|byte| *byte == b'/') {
         let Some(mut here) = level else {
             return Ok(false);
@@ -86,7 +95,7 @@ fn hides_something(layers: &OverlayLayers, path: &[u8]) -> Result<bool, PathErro
             Ok(None) => return Ok(false),
             // The contents of a renamed directory are unknown here; a mark too many does no harm.
             Err(LowerError::Redirected { .. }) => return Ok(true),
-            Err(LowerError::Read(error)) => return Err(error),
+            Err(LowerError::Read(source)) => return Err(refused(path, source)),
         };
     }
     Ok(true)

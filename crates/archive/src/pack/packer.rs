@@ -6,12 +6,13 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::{SystemTime, UNIX_EPOCH};
 use std::vec::IntoIter;
 
-use layerhold_sys::{Descent, Dir, PathError, no_brief_lock};
+use layerhold_sys::{Descent, Dir, no_brief_lock};
 use layerhold_tar_format::{EntryKind, Header, TarTime, Writer};
 
 use crate::changes::{Change, ChangeKind, LastParent};
 use crate::entry_path::{clean_into, shown, split};
 use crate::pack::entry::{Opened, TreeEntry, find};
+use crate::pack::error::refused;
 use crate::pack::overlay::convert;
 use crate::pack::{PackError, PackOptions};
 use crate::tree::{Named, push, sorted_entries};
@@ -171,9 +172,7 @@ impl<'o, W: Write> Packer<'o, W> {
             header.size = 0;
         }
         let opaque = match &self.options.overlay {
-            Some(layers) => {
-                convert(layers, found, path, &mut header).map_err(|source| refused(path, source))?
-            }
+            Some(layers) => convert(layers, found, path, &mut header)?,
             None => None,
         };
         self.write_header(&header)?;
@@ -233,13 +232,6 @@ impl<'o, W: Write> Packer<'o, W> {
             left -= count as u64;
         }
         Ok(())
-    }
-}
-
-fn refused(path: &[u8], source: PathError) -> PackError {
-    PackError::Entry {
-        entry: shown(path),
-        source,
     }
 }
 

@@ -9,8 +9,8 @@ use layerhold_archive::layerhold_sys::{
 };
 use layerhold_archive::{
     Cancel, Change, ChangeKind, ChangesError, CompareOptions, OverlayForm, OverlayLayers,
-    OverlayNamespace, PackError, PackOptions, UnpackOptions, Whiteouts, compare, overlay_changes,
-    pack,
+    OverlayNamespace, PackError, PackOptions, UnpackOptions, Whiteouts, changes_size,
+    check_redirected, compare, overlay_changes, overlay_size, pack,
 };
 use layerhold_testkit::{
     Feature, SkipReason, TempDir, Tree, require_feature, require_root, run, scratch, skip,
@@ -125,7 +125,14 @@ impl Stack {
 
     /// Checks the change list and the archive of the uppermost layer.
     fn check(&self) {
-        assert_eq!(texts(&self.changes().unwrap()), texts(&self.compared()));
+        let changes = self.changes().unwrap();
+        assert_eq!(texts(&changes), texts(&self.compared()));
+        let (upper, _) = self.dirs();
+        assert_eq!(
+            overlay_size(&upper, self.form(), &Cancel::new()).unwrap(),
+            changes_size(&upper, &changes, &Cancel::new()).unwrap()
+        );
+        assert!(check_redirected(&upper, self.form(), &Cancel::new()).is_ok());
         let archive = self.packed().unwrap();
         let with = self.mount("with", None, &self.layers);
         let expected = seen(&with.0);
@@ -430,6 +437,10 @@ fn root_renamed_directories_and_files_without_content_need_the_mounted_tree() {
         std::fs::rename(root.join("kept"), root.join("moved")).unwrap();
     });
     let error = overlay_changes(&upper, &lower_dirs, form, &Cancel::new()).unwrap_err();
+    assert!(matches!(error, ChangesError::Redirected { path } if path == Path::new("moved")));
+    let error = overlay_size(&upper, form, &Cancel::new()).unwrap_err();
+    assert!(matches!(error, ChangesError::Redirected { path } if path == Path::new("moved")));
+    let error = check_redirected(&upper, form, &Cancel::new()).unwrap_err();
     assert!(matches!(error, ChangesError::Redirected { path } if path == Path::new("moved")));
     let error = pack(&upper, &options(form), Vec::new()).unwrap_err();
     assert!(matches!(error, PackError::Reference { entry } if entry == Path::new("moved/")));

@@ -20,12 +20,12 @@ pub(crate) struct Shift<'a> {
 }
 
 /// Opens the merged tree of a layer for reading, through a mount of its own.
-pub(crate) fn view<'a>(
-    context: &'a Context,
+pub(crate) fn view(
+    context: &Context,
     layer: &Layer,
     label: &str,
     shift: Option<Shift<'_>>,
-) -> Result<LayerView<'a>, LayerError> {
+) -> Result<LayerView<'static>, LayerError> {
     let options = mount_options(context, &MountOptions::read_only());
     let parents = lower_of(&context.homes, layer)?;
     let mut plan = plan(context, layer, &parents, Writing::Never, options)?;

@@ -5,8 +5,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::process::Command;
 
 use layerhold_driver::layerhold_archive::layerhold_tar_format::Reader;
-use layerhold_driver::layerhold_sys::{Dir, xattr};
-use layerhold_driver::{Driver, MountOptions};
+use layerhold_driver::layerhold_sys::{Dir, directories_opened, xattr};
+use layerhold_driver::{DiffRequest, Driver, MountOptions};
 use layerhold_testkit::{Feature, TarBuilder, TarEntry, Tree, require_feature, require_peer};
 
 use crate::support::{Place, id, names, write};
@@ -271,4 +271,56 @@ fn root_whiteouts_of_nothing_are_no_files() {
         !changes.iter().any(|change| change.contains("gone")),
         "{changes:?}"
     );
+}
+
+/// How many directories are opened to read what a layer with so many parents changes.
+fn opened_for_the_top_of(depth: usize, top: &[u8]) -> Option<[u64; 2]> {
+    let place = Place::new()?;
+    let mut parent: Option<String> = None;
+    for n in 0..depth {
+        let name = format!("layer{n}");
+        place.layer(&name, parent.as_deref(), &base());
+        parent = Some(name);
+    }
+    place.layer("top", parent.as_deref(), top);
+    let (layer, parent) = (id("top"), parent.as_deref().map(id));
+    let mut request = DiffRequest::new(&layer);
+    request.parent = parent.as_ref();
+    // What the kernel supports is found out once.
+    assert!(place.driver.capabilities().native_diff);
+    let opened = |work: &dyn Fn()| {
+        let before = directories_opened();
+        work();
+        directories_opened() - before
+    };
+    Some([
+        opened(&|| place.driver.diff(&request, &mut std::io::sink()).unwrap()),
+        opened(&|| assert_eq!(place.driver.diff_size(&request).unwrap(), 3)),
+    ])
+}
+
+#[test]
+fn root_parents_are_not_opened_to_pack_or_measure_a_layer() {
+    let top = TarBuilder::new()
+        .dir("d", 0o755)
+        .file("d/new", 0o644, "new")
+        .whiteout("file")
+        .finish();
+    let Some(few) = opened_for_the_top_of(2, &top) else {
+        return;
+    };
+    for depth in [10, 40] {
+        assert_eq!(opened_for_the_top_of(depth, &top), Some(few), "{depth}");
+    }
+    // An opaque directory is packed as one only if it hides something.
+    let opaque = TarBuilder::new()
+        .dir("d", 0o755)
+        .opaque("d")
+        .file("d/new", 0o644, "new")
+        .finish();
+    let Some([packed, measured]) = opened_for_the_top_of(10, &opaque) else {
+        return;
+    };
+    assert!(packed > few[0], "{packed}");
+    assert_eq!(measured, few[1]);
 }
