@@ -114,10 +114,15 @@ fn damaged_layers(
         .filter(|(_, degree)| **degree == Degree::Fatal)
         .map(|(id, _)| id.clone())
         .collect();
+    let unusable = inspection
+        .ancestors()
+        .values(inspection.layers.keys(), |id, below: Option<&bool>| {
+            fatal.contains(id) || below.is_some_and(|below| *below)
+        });
     for layer in inspection.layers.values() {
-        let below = inspection.chain(layer.id());
-        let has_fatal = below.iter().skip(1).any(|below| fatal.contains(below.id()));
-        if has_fatal && let Some(parent) = layer.parent() {
+        if let Some(parent) = layer.parent()
+            && unusable.get(parent) == Some(&true)
+        {
             let id = ItemId::Layer(layer.id().clone());
             let damage = Damage::ParentDamaged {
                 parent: parent.clone(),

@@ -7,6 +7,7 @@ use layerhold_driver::Driver;
 use layerhold_ids::{ContainerId, ImageId, LayerId};
 use layerhold_sys::{Cancel, PathError, stat_ambient};
 
+use super::ancestry::FirstVisits;
 use super::damage::Damage;
 use super::error::CheckError;
 use super::options::CheckOptions;
@@ -220,6 +221,17 @@ impl<'a> Inspection<'a> {
         chain
     }
 
+    /// Begins walks from layers to their ancestors that have usable records.
+    pub(super) fn ancestors<'s>(
+        &'s self,
+    ) -> FirstVisits<'s, impl Fn(&LayerId) -> Option<(&'s LayerId, Option<&'s LayerId>)>> {
+        let layers = &self.layers;
+        FirstVisits::new(move |id: &LayerId| {
+            let layer = layers.get(id)?;
+            Some((layer.id(), layer.parent()))
+        })
+    }
+
     /// The layers that images and containers use, with their ancestors.
     pub(super) fn used(&self) -> BTreeSet<&LayerId> {
         let of_images = self
@@ -227,13 +239,10 @@ impl<'a> Inspection<'a> {
             .values()
             .flat_map(|image| image.top_layer().into_iter().chain(image.mapped_layers()));
         let of_containers = self.containers.values().map(|container| container.layer());
+        let mut walks = self.ancestors();
         let mut used = BTreeSet::new();
         for top in of_images.chain(of_containers) {
-            for layer in self.chain(top) {
-                if !used.insert(layer.id()) {
-                    break;
-                }
-            }
+            used.extend(walks.up_from(top));
         }
         used
     }

@@ -191,13 +191,14 @@ impl LayerCheck<'_, '_> {
 /// image that is being written.
 fn in_use<'l>(inspection: &'l Inspection<'_>) -> BTreeSet<&'l LayerId> {
     let mut used = inspection.used();
+    let mut walks = inspection.ancestors();
     let limit = i64::try_from(inspection.options.unreferenced_age.as_secs()).unwrap_or(i64::MAX);
     let now = Timestamp::now().unix_seconds();
     for layer in inspection.layers.values() {
         let created = layer.created();
         let age = now.saturating_sub(created.unix_seconds());
         if !created.is_zero() && age < limit {
-            used.extend(inspection.chain(layer.id()).iter().map(|below| below.id()));
+            used.extend(walks.up_from(layer.id()));
         }
     }
     used

@@ -29,6 +29,7 @@ mod missing;
 mod effects;
 mod removals;
 mod inspection;
+mod ancestry;
 mod error;
 mod options;
 mod progress;

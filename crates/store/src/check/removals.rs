@@ -1,6 +1,6 @@
 //! Plans what a repair would remove, and what that frees.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::Path;
 
@@ -22,6 +22,7 @@ pub(super) fn plan(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Remova
     let removed = to_remove(found);
     let mut plan = Plan {
         inspection,
+        of_images: containers_of_images(inspection),
         removals: Vec::new(),
     };
     for id in &removed.containers {
@@ -44,8 +45,9 @@ pub(super) fn plan(inspection: &Inspection<'_>, found: &[Finding]) -> Vec<Remova
         &removed.images,
         &removed.containers,
     );
+    let holders = plan.containers_above(&removed.images);
     for id in children_first(inspection, layers) {
-        let held_by = plan.container_above(&id, &removed.images);
+        let held_by = holders.get(&id).map(|id| (*id).clone());
         let what = Removable::Layer(id.clone());
         if removed.has_contents_to_keep(&id) {
             plan.removals.push(Removal {
@@ -90,13 +92,9 @@ fn layers_to_remove(
         .images
         .values()
         .filter(|image| images.contains(image.id()));
+    let mut walks = inspection.ancestors();
     for top in leaving.flat_map(|image| tops(image)) {
-        layers.extend(
-            inspection
-                .chain(&top)
-                .iter()
-                .map(|layer| layer.id().clone()),
-        );
+        layers.extend(walks.up_from(&top).cloned());
     }
     let stays = |container: &Container| !containers.contains(container.id());
     let staying_images = inspection
@@ -111,11 +109,10 @@ fn layers_to_remove(
             .map(|container| container.layer().clone()),
     );
     // Damaged layers are always removed: what needs them is removed too, or has another copy.
+    let mut walks = inspection.ancestors();
     for top in needed {
-        for layer in inspection.chain(&top) {
-            if !damaged.contains(layer.id()) {
-                layers.remove(layer.id());
-            }
+        for id in walks.up_from(&top).filter(|id| !damaged.contains(*id)) {
+            layers.remove(id);
         }
     }
     // Layers of removed containers are removed with these.
@@ -138,31 +135,52 @@ fn keep_parents(
     damaged: &BTreeSet<LayerId>,
     own: &BTreeSet<&LayerId>,
 ) {
+    let mut walks = inspection.ancestors();
     for layer in inspection.layers.values() {
         if layers.contains(layer.id()) || own.contains(layer.id()) {
             continue;
         }
-        for below in inspection.chain(layer.id()).iter().skip(1) {
-            if !damaged.contains(below.id()) {
-                layers.remove(below.id());
-            }
+        let Some(parent) = layer.parent() else {
+            continue;
+        };
+        for id in walks.up_from(parent).filter(|id| !damaged.contains(*id)) {
+            layers.remove(id);
         }
     }
 }
 
 /// Sorts layers so that children come before their parents.
 fn children_first(inspection: &Inspection<'_>, layers: BTreeSet<LayerId>) -> Vec<LayerId> {
+    let depths = inspection
+        .ancestors()
+        .values(inspection.layers.keys(), |_, below: Option<&usize>| {
+            below.map_or(1, |below| below + 1)
+        });
     let mut sorted: Vec<LayerId> = layers.into_iter().collect();
-    sorted.sort_by_key(|id| std::cmp::Reverse(inspection.chain(id).len()));
+    sorted.sort_by_key(|id| std::cmp::Reverse(depths.get(id).copied()));
     sorted
+}
+
+/// The first container of each image that has any.
+fn containers_of_images<'a>(
+    inspection: &'a Inspection<'_>,
+) -> BTreeMap<&'a ImageId, &'a ContainerId> {
+    let mut found = BTreeMap::new();
+    for container in inspection.containers.values() {
+        if let Some(image) = container.image() {
+            found.entry(image).or_insert(container.id());
+        }
+    }
+    found
 }
 
 struct Plan<'a, 'l> {
     inspection: &'a Inspection<'l>,
+    of_images: BTreeMap<&'a ImageId, &'a ContainerId>,
     removals: Vec<Removal>,
 }
 
-impl Plan<'_, '_> {
+impl<'a> Plan<'a, '_> {
     fn add(&mut self, what: Removable, bytes: u64, held_by: Option<ContainerId>) {
         self.removals.push(Removal {
             what,
@@ -173,34 +191,30 @@ impl Plan<'_, '_> {
     }
 
     fn container_of(&self, image: &ImageId) -> Option<ContainerId> {
-        let mut containers = self.inspection.containers.values();
-        let found = containers.find(|container| container.image() == Some(image));
-        found.map(|container| container.id().clone())
+        self.of_images.get(image).map(|id| (*id).clone())
     }
 
-    /// A container that uses a layer, by itself or through its image.
-    fn container_above(&self, layer: &LayerId, images: &BTreeSet<ImageId>) -> Option<ContainerId> {
+    /// For each layer a container that uses it, by itself or through one of these images. The
+    /// first one counts.
+    fn containers_above(
+        &self,
+        images: &BTreeSet<ImageId>,
+    ) -> BTreeMap<&'a LayerId, &'a ContainerId> {
         let inspection = self.inspection;
-        let is_based_on = |top: &LayerId| {
-            inspection
-                .chain(top)
-                .iter()
-                .any(|below| below.id() == layer)
-        };
-        let of_container = inspection
-            .containers
-            .values()
-            .find(|container| is_based_on(container.layer()))
-            .map(|container| container.id().clone());
-        of_container.or_else(|| {
-            let images = images.iter().filter_map(|id| inspection.images.get(id));
-            let mut held = images.filter_map(|image| Some((image, self.container_of(image.id())?)));
-            held.find(|(image, _)| {
-                let mut tops = image.top_layer().into_iter().chain(image.mapped_layers());
-                tops.any(is_based_on)
-            })
-            .map(|(_, container)| container)
-        })
+        let containers = inspection.containers.values();
+        let by_layer = containers.map(|container| (container.layer(), container.id()));
+        let images = images.iter().filter_map(|id| inspection.images.get(id));
+        let by_image = images.flat_map(|image| {
+            let tops = image.top_layer().into_iter().chain(image.mapped_layers());
+            let holder = self.of_images.get(image.id()).copied();
+            tops.filter_map(move |top| Some((top, holder?)))
+        });
+        let mut walks = inspection.ancestors();
+        let mut found = BTreeMap::new();
+        for (top, holder) in by_layer.chain(by_image) {
+            found.extend(walks.up_from(top).map(|layer| (layer, holder)));
+        }
+        found
     }
 
     fn layer_bytes(&self, id: &LayerId) -> u64 {
