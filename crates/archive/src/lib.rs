@@ -103,7 +103,7 @@ pub use codec::{
 pub use entry_path::{clean_entry_path, entry_components};
 pub use layerhold_sys::Cancel;
 pub use merged::{MergedEntry, MergedError, merged};
-pub use overlay_form::{OverlayForm, OverlayNamespace};
+pub use overlay_form::{OverlayForm, OverlayNamespace, UpperEntry};
 pub use pack::{
     HeaderStyle, OverlayLayers, OwnerNames, PackError, PackOptions, UnmappedOwners, pack,
     pack_changes,

@@ -53,6 +53,16 @@ pub(crate) const FUSE_PREFIX: &str = "user.fuseoverlayfs.";
 const TRUSTED_PREFIX: &str = "trusted.overlay.";
 pub(crate) const USER_PREFIX: &str = "user.overlay.";
 
+/// A name that the directory of one layer holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UpperEntry {
+    /// The name.
+    pub name: OsString,
+    /// What it is; `None` for a whiteout.
+    pub stat: Option<Stat>,
+}
+
 /// A name in one layer's directory.
 pub(crate) enum OverlayEntry {
     /// Not in this layer; lower ones decide.
@@ -116,6 +126,41 @@ impl OverlayForm {
             }
         }
         Ok(None)
+    }
+
+    /// Lists what the directory of one layer holds, sorted by name. Entries that vanish are left
+    /// out.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub fn entries(self, dir: &Dir) -> Result<Vec<UpperEntry>, PathError> {
+        let mut found = Vec::new();
+        for OverlayName { name, .. } in self.names(dir)? {
+            let stat = match self.lookup(dir, &name)? {
+                OverlayEntry::Nothing => continue,
+                OverlayEntry::Whiteout => None,
+                OverlayEntry::Present { stat, .. } => Some(stat),
+            };
+            found.push(UpperEntry { name, stat });
+        }
+        Ok(found)
+    }
+
+    /// Whether an open directory of one layer is marked as hiding those below it. With
+    /// fuse-overlayfs, files may say so too.
+    ///
+    /// # Errors
+    /// If its attributes cannot be read.
+    pub fn is_marked_opaque(self, dir: &Dir) -> Result<bool, PathError> {
+        self.marks(dir, "opaque")
+    }
+
+    /// Whether an open directory of one layer continues lower ones of another name.
+    ///
+    /// # Errors
+    /// If its attributes cannot be read.
+    pub fn is_marked_redirected(self, dir: &Dir) -> Result<bool, PathError> {
+        self.marks(dir, "redirect")
     }
 
     /// Whether the directory `name` hides the contents of lower ones.

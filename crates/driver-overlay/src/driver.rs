@@ -5,10 +5,10 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use layerhold_archive::Change;
+use layerhold_archive::{Change, OverlayForm};
 use layerhold_driver::{
     AdditionalLayer, Capabilities, DiffRequest, Driver, DriverDamage, FsMount, LayerContents,
-    LayerError, LayerTarget, LayerView, Maintenance, MountCounter, MountOptions, OwnFiles,
+    LayerError, LayerTarget, LayerView, Maintenance, MountCounter, MountOptions, OwnFiles, OwnTree,
     RemapRequest, Stacking, StageRequest, StagedLayer, StagedTree, SyncMode, Trash, TreeRequest,
     TreeRoot, Usage, fallback,
 };
@@ -21,7 +21,7 @@ use crate::diff::NativeDiff;
 use crate::disk::{Home, NAME, abandoned, recover, sync_directories, sync_filesystems};
 use crate::facts::{metadata, status, usage};
 use crate::layers::{
-    OverlayContents, find_in_stores, known_parents, knows_any_parent, noted_external,
+    OverlayContents, find_in_stores, known_parents, knows_any_parent, noted_external, stands_on,
 };
 use crate::mount::{MAX_DEPTH, Shift, ignored_options, mount_counted, unmount_counted, view};
 use crate::removal::remove;
@@ -113,6 +113,21 @@ impl Driver for OverlayDriver {
     fn view(&self, id: &LayerId, mount_label: &str) -> Result<LayerView<'_>, LayerError> {
         let layer = self.context.homes.require(id)?;
         view(&self.context, &layer, mount_label, None)
+    }
+
+    fn own_tree(
+        &self,
+        id: &LayerId,
+        parent: Option<&LayerId>,
+    ) -> Result<Option<OwnTree>, LayerError> {
+        let homes = &self.context.homes;
+        let layer = homes.require(id)?;
+        if self.context.mount_program.is_some() || !stands_on(homes, &layer, parent)? {
+            return Ok(None);
+        }
+        let form = OverlayForm::Kernel(self.context.namespace());
+        let own = layer.dir().only_diff()?;
+        Ok(own.map(|root| OwnTree::new(root, form)))
     }
 
     fn view_shifted(

@@ -25,7 +25,7 @@ use crate::sync::SyncMode;
 use crate::trash::Trash;
 use crate::tree::{StagedTree, TreeRequest, TreeRoot};
 use crate::usage::Usage;
-use crate::view::LayerView;
+use crate::view::{LayerView, OwnTree};
 
 /// What drivers without [`stage_tree`](Driver::stage_tree) cannot do.
 const TAKE_TREES: &str = "take trees that the caller fills";
@@ -215,6 +215,22 @@ pub trait Driver: Send + Sync + Debug {
     /// Those of [`mount`](Self::mount).
     fn view(&self, id: &LayerId, mount_label: &str) -> Result<LayerView<'_>, LayerError> {
         LayerView::of_mount(self, id, mount_label)
+    }
+
+    /// Opens what a layer itself holds, if its merged tree is just that on top of the merged tree of
+    /// `parent`. A check can look at it instead of at the merged tree, which is as large as all
+    /// layers together. `None` if only [`view`](Self::view) shows what the layer is; so it is unless
+    /// overridden.
+    ///
+    /// # Errors
+    ///
+    /// When the layer, or what it says about its parents, cannot be read.
+    fn own_tree(
+        &self,
+        _id: &LayerId,
+        _parent: Option<&LayerId>,
+    ) -> Result<Option<OwnTree>, LayerError> {
+        Ok(None)
     }
 
     /// As [`view`](Self::view), with owners shifted by `maps` as a mount for a container shows

@@ -85,7 +85,7 @@ pub use sync::{InvalidSyncMode, SyncMode};
 pub use trash::Trash;
 pub use tree::{StagedTree, TreeFor, TreeRequest, TreeRoot};
 pub use usage::Usage;
-pub use view::LayerView;
+pub use view::{LayerView, OwnTree};
 pub use work::{Tasks, default_threads, run_tasks};
 
 // Their types are in the signatures above, and drivers are written with them.

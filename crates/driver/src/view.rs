@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use layerhold_archive::OverlayForm;
 use layerhold_ids::LayerId;
 use layerhold_sys::{Dir, best_effort};
 
@@ -17,8 +18,26 @@ pub struct LayerView<'a> {
     release: Option<Box<dyn FnOnce() + Send + 'a>>,
 }
 
+/// What a layer itself holds, in the form of an overlay.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct OwnTree {
+    /// The directory.
+    pub root: Dir,
+    /// How deletions are represented in it.
+    pub form: OverlayForm,
+}
+
+impl OwnTree {
+    /// Describes the directory of a layer.
+    #[must_use]
+    pub fn new(root: Dir, form: OverlayForm) -> Self {
+        Self { root, form }
+    }
+}
+
 impl<'a> LayerView<'a> {
-    /// MountFidelity `root`.
+    /// Shows the tree at `root`.
     #[must_use]
     pub fn new(root: Dir) -> Self {
         Self {

@@ -118,6 +118,16 @@ impl LayerDir {
         Ok(self.diff_names()?.len() > 1)
     }
 
+    /// The directory of contents, if all that the layer holds is in it under its name.
+    pub(crate) fn only_diff(&self) -> Result<Option<Dir>, LayerError> {
+        let is_simple =
+            *self.diff()? == Diff::Here && !self.handle.exists(COMPOSEFS)? && !self.is_rotated()?;
+        match is_simple {
+            true => self.open_diff().map(Some),
+            false => Ok(None),
+        }
+    }
+
     /// Fails for layers whose `diff` does not hold their files under their names.
     fn check_form(&self) -> Result<(), LayerError> {
         if self.handle.exists(COMPOSEFS)? {

@@ -24,5 +24,5 @@ pub(crate) use link_index::LinkIndex;
 pub(crate) use lower::{LowerList, write_lower};
 pub(crate) use parent::{Parent, StagedNode};
 pub(crate) use parents::{
-    known_parents, knows_any_parent, lower_of, nearest_parent, parents_of, resolve_each,
+    known_parents, knows_any_parent, lower_of, nearest_parent, parents_of, resolve_each, stands_on,
 };

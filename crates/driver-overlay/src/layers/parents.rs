@@ -122,6 +122,32 @@ pub(crate) fn knows_any_parent(homes: &Homes, id: &LayerId) -> Result<Option<boo
     Ok(Some(false))
 }
 
+/// Whether the parents of a layer are `parent` and the parents of that one, by what both say. Only
+/// the nearest parent is opened.
+pub(crate) fn stands_on(
+    homes: &Homes,
+    layer: &Layer,
+    parent: Option<&LayerId>,
+) -> Result<bool, LayerError> {
+    let links = match (layer.lower()?, parent) {
+        (LowerList::Base, parent) => return Ok(parent.is_none()),
+        (LowerList::Links(links), Some(_)) => links,
+        _ => return Ok(false),
+    };
+    let Some((first, others)) = links.split_first() else {
+        return Ok(false);
+    };
+    let Some(nearest) = Search::new(homes).layer_of_link(first)? else {
+        return Ok(false);
+    };
+    Ok(Some(nearest.id()) == parent
+        && match nearest.lower()? {
+            LowerList::Base => others.is_empty(),
+            LowerList::Links(links) => links == others,
+            LowerList::Damaged => false,
+        })
+}
+
 /// The homes, each opened once for a whole list of short names.
 struct Search(Vec<OpenHome>);
 

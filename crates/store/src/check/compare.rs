@@ -161,14 +161,15 @@ impl Comparison<'_> {
         Ok(())
     }
 
-    fn may_be_missing(&self, facts: Option<&Facts>) -> bool {
+    pub(super) fn may_be_missing(&self, facts: Option<&Facts>) -> bool {
         self.ignored.devices
             && facts.is_some_and(|facts| {
                 matches!(facts.kind, FileType::CharDevice | FileType::BlockDevice)
             })
     }
 
-    fn file(
+    /// Compares a file or directory with what is known about it.
+    pub(super) fn file(
         &self,
         dir: &Dir,
         name: &OsStr,

@@ -9,7 +9,7 @@
 //! | 2 | the findings of step 1, again | all read locks, while existence is checked |
 //! | 2a | images, containers and big data items with findings, until their records stay the same: items are hashed | none |
 //! | 3 | lost records, which are rebuilt | none |
-//! | 4 | contents of layers; a layer whose record changed while it was read is read again | none |
+//! | 4 | contents of layers, and merged trees of the uppermost ones and of those that differ; a layer whose record changed while it was read is read again | none |
 //! | 5 | mounts, against the kernel's table | the lock of the mount counts |
 //! | 6 | effects of damage on descendants, images and containers, and what a repair would remove | none |
 
@@ -20,6 +20,7 @@ mod records;
 mod orphans;
 mod trees;
 mod contents;
+mod own_tree;
 mod compare;
 mod layers;
 mod items;

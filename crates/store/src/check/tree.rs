@@ -1,6 +1,6 @@
 //! Builds the tree that a layer should have from the tar headers in tar-split files.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use layerhold_archive::{
     Meaning, WHITEOUT_META_PREFIX, WHITEOUT_PREFIX, entry_components, meaning,
@@ -26,6 +26,17 @@ pub(super) struct Tree {
     files: FileList,
     /// How many layers it consists of.
     layers: usize,
+    /// What the latest layer hides of the lower ones.
+    pub(super) hidden: Hidden,
+}
+
+/// What whiteouts hide, by directories.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Hidden {
+    /// The names that are deleted in a directory.
+    pub(super) names: BTreeMap<Vec<Vec<u8>>, BTreeSet<Vec<u8>>>,
+    /// Directories that show nothing of the lower layers, unless they are new.
+    pub(super) opaque: BTreeSet<Vec<Vec<u8>>>,
 }
 
 /// The files of a tree, by number.
@@ -169,10 +180,16 @@ impl Tree {
         self.files.facts(state)
     }
 
+    /// Tells whether a node is a directory.
+    pub(super) fn is_dir(&self, node: &Node) -> bool {
+        self.files.is_dir(node.state)
+    }
+
     /// Puts a layer on top of the tree of its parent, entry by entry. Whiteouts delete only from
     /// lower layers.
     pub(super) fn apply(&mut self, entries: &[Entry], links: Links) {
         self.layers += 1;
+        self.hidden = Hidden::default();
         for entry in entries {
             let path = entry_components(&entry.name);
             let Some((name, dirs)) = path.split_last() else {
@@ -261,6 +278,8 @@ impl Tree {
 
     fn delete(&mut self, place: &[Vec<u8>], name: &[u8]) {
         let layer = self.layers;
+        let names = self.hidden.names.entry(place.to_vec()).or_default();
+        names.insert(name.to_vec());
         let Some(parent) = self.root.find_mut(place) else {
             return;
         };
@@ -275,6 +294,7 @@ impl Tree {
 
     fn delete_all(&mut self, place: &[Vec<u8>]) {
         let layer = self.layers;
+        self.hidden.opaque.insert(place.to_vec());
         if place.is_empty() {
             // Neither the Go library nor older versions of this one could do that where layers are
             // stacked.
@@ -381,7 +401,7 @@ impl FileList {
 }
 
 impl Node {
-    fn find(&self, place: &[Vec<u8>]) -> Option<&Self> {
+    pub(super) fn find(&self, place: &[Vec<u8>]) -> Option<&Self> {
         place
             .iter()
             .try_fold(self, |node, part| node.children.get(part))

@@ -17,9 +17,10 @@ use super::error::CheckError;
 use super::inspection::Inspection;
 use super::layers::unreadable;
 use super::options::CheckDepth;
+use super::own_tree::OwnComparison;
 use super::progress::{CheckStep, Progress};
 use super::report::Finding;
-use super::tree::{Links, Tree};
+use super::tree::{Entry, Links, Tree};
 use super::{locked, settled};
 use crate::engine::owners_on_disk::OnDisk;
 use crate::records::Layer;
@@ -99,11 +100,20 @@ impl Walk<'_, '_> {
             depth,
         } = task;
         let id = layer.id();
-        let tree = below.and_then(|tree| self.tree(tree, &layer, depth));
+        let entries = self.entries(&layer, depth).filter(|_| below.is_some());
+        let stated = below.as_ref().zip(entries.as_deref());
         let is_read_only = self.inspection.is_read_only(&ItemId::Layer(id.clone()));
-        if !self.containers.contains(id) && !self.unusable.contains(id) && !is_read_only {
+        let is_checked =
+            !self.containers.contains(id) && !self.unusable.contains(id) && !is_read_only;
+        let is_right = is_checked && self.is_as_stated(&layer, stated);
+        let tree = below.zip(entries).map(|(mut tree, entries)| {
+            tree.apply(&entries, Links::OfLayer);
+            tree
+        });
+        if is_checked && !(is_right && self.is_part_of_a_view(id, depth)) {
+            let tree = tree.as_ref().filter(|_| !is_right);
             let found = settled(self.inspection, id, &|inspection, layer| {
-                self.compare(inspection, layer, tree.as_ref(), depth)
+                self.compare(inspection, layer, tree, depth)
             })?;
             locked(&self.found).extend(found);
         }
@@ -127,14 +137,54 @@ impl Walk<'_, '_> {
         Ok(above)
     }
 
-    /// The tree that the layer should have; `None` when it is unknown or not asked for.
-    fn tree(&self, mut tree: Tree, layer: &Layer, depth: usize) -> Option<Tree> {
+    /// The entries of the layer's tar; `None` when they are unknown or not asked for.
+    fn entries(&self, layer: &Layer, depth: usize) -> Option<Vec<Entry>> {
         if self.inspection.options.depth < CheckDepth::Contents || layer.diff_id().is_none() {
             return None;
         }
-        let entries = entries(self.inspection, layer.id(), depth)?;
-        tree.apply(&entries, Links::OfLayer);
-        Some(tree)
+        entries(self.inspection, layer.id(), depth)
+    }
+
+    /// Tells whether the merged tree of a layer is right if that of its parent is, as far as what
+    /// the layer itself holds shows it. `stated` are the tree of the parent and the entries of the
+    /// layer, if they are compared.
+    fn is_as_stated(&self, layer: &Layer, stated: Option<(&Tree, &[Entry])>) -> bool {
+        let own = self.inspection.driver.own_tree(layer.id(), layer.parent());
+        let Ok(Some(own)) = own else {
+            return false;
+        };
+        let Some((below, entries)) = stated else {
+            return true;
+        };
+        let mut tree = Tree::default();
+        tree.apply(entries, Links::OfLayer);
+        let maps = maps_of(self.inspection, layer);
+        let Ok(files) = comparison(self.inspection, &own.root, &maps, 0) else {
+            return false;
+        };
+        let comparison = OwnComparison {
+            own: &own,
+            files,
+            stated: &tree,
+            below,
+        };
+        // What cannot be read is found by the comparison that follows.
+        comparison.is_as_stated().unwrap_or(false)
+    }
+
+    /// Tells whether the view of a layer above this one shows this one too.
+    fn is_part_of_a_view(&self, id: &LayerId, depth: usize) -> bool {
+        let inspection = self.inspection;
+        let limit = inspection.driver.capabilities().max_depth;
+        let mut children = self.children.get(id).into_iter().flatten();
+        limit.is_none_or(|limit| depth < limit)
+            && children.any(|child| {
+                let child = child.id();
+                let is_seen = !self.containers.contains(child)
+                    && !self.unusable.contains(child)
+                    && !inspection.is_read_only(&ItemId::Layer(child.clone()));
+                is_seen && matches!(inspection.driver.own_tree(child, Some(id)), Ok(Some(_)))
+            })
     }
 
     /// The tree that the layer has if the Go library unpacked it into a copy of its parent.
@@ -167,25 +217,15 @@ impl Walk<'_, '_> {
         let Some(tree) = tree else {
             return Vec::new();
         };
-        // A view shows owners as they lie on disk, even where mounts shift them.
-        let maps = OnDisk::of(layer, &inspection.records.containers, &*inspection.driver).maps;
-        let compared = match compared(inspection, view.root(), &maps) {
-            Ok(compared) => compared,
+        let maps = maps_of(inspection, layer);
+        let has_copies = inspection.driver.capabilities().stacking == Stacking::Copies;
+        // Where layers are stacked, files of lower layers are not copies.
+        let read_below = if has_copies { depth } else { 0 };
+        let comparison = match comparison(inspection, view.root(), &maps, read_below) {
+            Ok(comparison) => comparison,
             Err(error) => return changes.and(unreadable(error.into())),
         };
-        let ignored = IgnoredDifferences::of_layer(&inspection.engine.options, view.root());
         let owner = owner_of_store(inspection);
-        let has_copies = inspection.driver.capabilities().stacking == Stacking::Copies;
-        let comparison = Comparison {
-            root: view.root(),
-            maps: &maps,
-            ignored,
-            // Where layers are stacked, files of lower layers are not copies.
-            read_below: if has_copies { depth } else { 0 },
-            compared,
-            is_first_enough: false,
-            cancel: inspection.cancel(),
-        };
         let known = self.known.get(layer.id());
         let compared = comparison.run(tree, &mut |path, change| {
             if is_of_ignored_owner(&change, owner.as_ref()) {
@@ -217,6 +257,30 @@ impl Walk<'_, '_> {
         let compared = comparison.run(&tree, &mut |_, _| differs = true);
         compared.is_ok() && !differs
     }
+}
+
+/// The maps of the owners on disk. A view shows them as they lie there, even where mounts shift
+/// them.
+fn maps_of(inspection: &Inspection<'_>, layer: &Layer) -> IdMappings {
+    OnDisk::of(layer, &inspection.records.containers, &*inspection.driver).maps
+}
+
+/// How the files of a tree are compared.
+fn comparison<'a>(
+    inspection: &Inspection<'a>,
+    root: &'a Dir,
+    maps: &'a IdMappings,
+    read_below: usize,
+) -> Result<Comparison<'a>, layerhold_sys::PathError> {
+    Ok(Comparison {
+        root,
+        maps,
+        ignored: IgnoredDifferences::of_layer(&inspection.engine.options, root),
+        read_below,
+        compared: compared(inspection, root, maps)?,
+        is_first_enough: false,
+        cancel: inspection.cancel(),
+    })
 }
 
 /// The owner of the graph root, as text.

@@ -15,6 +15,7 @@ mod auto_userns;
 mod big_data;
 mod cancel;
 mod check;
+mod check_deep;
 mod choose_driver;
 mod collect;
 mod concurrency;
