@@ -98,7 +98,8 @@ pub use changes::{
     overlay_changes, overlay_size,
 };
 pub use codec::{
-    Codec, CodecError, Compressor, Level, SNIFF_LEN, compressor, compressor_with, decompressor,
+    Codec, CodecError, CompressOptions, Compressor, Level, SNIFF_LEN, compressor, compressor_with,
+    decompressor,
 };
 pub use entry_path::{clean_entry_path, entry_components};
 pub use layerhold_sys::Cancel;

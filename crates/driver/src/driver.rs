@@ -217,10 +217,10 @@ pub trait Driver: Send + Sync + Debug {
         LayerView::of_mount(self, id, mount_label)
     }
 
-    /// Opens what a layer itself holds, if its merged tree is just that on top of the merged tree of
-    /// `parent`. A check can look at it instead of at the merged tree, which is as large as all
-    /// layers together. `None` if only [`view`](Self::view) shows what the layer is; so it is unless
-    /// overridden.
+    /// Opens what a layer itself holds, if its merged tree is just that on top of the merged tree
+    /// of `parent`. A check can look at it instead of at the merged tree, which is as large as all
+    /// layers together. Returns `None` if only [`view`](Self::view) shows what the layer is, as
+    /// this method does unless overridden.
     ///
     /// # Errors
     ///

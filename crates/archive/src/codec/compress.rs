@@ -1,6 +1,7 @@
 use std::fmt;
 use std::io::{self, Write};
 
+use crate::codec::gzip::GzipWriter;
 use crate::codec::{Codec, CodecError};
 
 /// The default of the `zstd` program.
@@ -9,13 +10,16 @@ const ZSTD_LEVEL: i32 = 3;
 
 /// Compresses what is written to it into another writer.
 ///
+/// The result depends on the codec, the level and the bytes, and on where the stream is flushed. It
+/// does not depend on the number of threads. Another version of this crate may give another result.
+///
 /// Without [`Compressor::finish`] the stream is incomplete.
 #[must_use = "call finish, or the compressed stream has no end"]
 pub struct Compressor<W: Write>(Kind<W>);
 
 enum Kind<W: Write> {
     Plain(W),
-    Gzip(Box<flate2::write::GzEncoder<W>>),
+    Gzip(Box<GzipWriter<W>>),
     #[cfg(feature = "zstd")]
     Zstd(zstd::stream::write::Encoder<'static, W>),
 }
@@ -44,31 +48,75 @@ const HIGHEST_GZIP: u8 = 9;
 #[cfg(feature = "zstd")]
 const HIGHEST_ZSTD: u8 = 19;
 
-/// Creates a compressor that writes to `writer`, with the codec's default level.
+/// How to compress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CompressOptions {
+    /// How hard to try; the codec's default if absent.
+    pub level: Option<Level>,
+    /// How many threads compress. With one it is the thread that writes. With more, the compressor
+    /// starts as many, once there is enough for two of them, and holds about 1.5 MiB for each.
+    /// Only gzip uses several.
+    pub threads: usize,
+}
+
+impl Default for CompressOptions {
+    fn default() -> Self {
+        Self {
+            level: None,
+            threads: 1,
+        }
+    }
+}
+
+impl CompressOptions {
+    /// The codec's default level, on the thread that writes.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets how hard to try.
+    #[must_use]
+    pub fn with_level(mut self, level: Option<Level>) -> Self {
+        self.level = level;
+        self
+    }
+
+    /// Sets how many threads may compress. Callers that compress several streams at the same time
+    /// share their cores out.
+    #[must_use]
+    pub fn with_threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+}
+
+/// Creates a compressor that writes to `writer`, with the [default options](CompressOptions::new).
 ///
 /// # Errors
 /// [`CodecError::WriteUnsupported`] for bzip2 and xz, which can only be read, and
 /// [`CodecError::NotBuiltIn`] for zstd without the feature `zstd`.
 pub fn compressor<W: Write>(codec: Codec, writer: W) -> Result<Compressor<W>, CodecError> {
-    compressor_with(codec, None, writer)
+    compressor_with(codec, CompressOptions::new(), writer)
 }
 
-/// Creates a compressor that writes to `writer`. Without a level it is the codec's default.
+/// Creates a compressor that writes to `writer`.
 ///
 /// # Errors
 /// As [`compressor`].
 pub fn compressor_with<W: Write>(
     codec: Codec,
-    level: Option<Level>,
+    options: CompressOptions,
     writer: W,
 ) -> Result<Compressor<W>, CodecError> {
-    let up_to = |highest: u8| level.map(|Level(level)| level.clamp(1, highest));
+    let up_to = |highest: u8| options.level.map(|Level(level)| level.clamp(1, highest));
     Ok(Compressor(match codec {
         Codec::Plain => Kind::Plain(writer),
         Codec::Gzip => {
             let level = up_to(HIGHEST_GZIP).map(|level| flate2::Compression::new(level.into()));
-            let encoder = flate2::write::GzEncoder::new(writer, level.unwrap_or_default());
-            Kind::Gzip(Box::new(encoder))
+            let level = level.unwrap_or_default();
+            Kind::Gzip(Box::new(GzipWriter::new(writer, level, options.threads)))
         }
         #[cfg(feature = "zstd")]
         Codec::Zstd => {
@@ -170,7 +218,8 @@ mod tests {
                 continue;
             }
             let packed = |level| {
-                let mut writer = compressor_with(codec, level, Vec::new()).unwrap();
+                let options = CompressOptions::new().with_level(level);
+                let mut writer = compressor_with(codec, options, Vec::new()).unwrap();
                 writer.write_all(&text).unwrap();
                 writer.finish().unwrap()
             };

@@ -33,7 +33,7 @@ pub(super) struct LayerPush<'a> {
     pub(super) progress: &'a Reporter<'a>,
     /// How many layers the image has.
     pub(super) of: usize,
-    /// How many layers are compressed at the same time.
+    /// The threads that compress: no more than there are cores, over all layers.
     pub(super) compressing: Permits,
 }
 
@@ -104,7 +104,7 @@ impl LayerPush<'_> {
         layer: &ChainLayer,
         codec: Codec,
     ) -> Result<(File, Blob), PushError> {
-        let _permit = self.compressing.take();
+        let permit = self.compressing.take(wanted_threads(layer.size));
         self.progress.check()?;
         let scratch = &self.options.scratch;
         self.progress.event(Event::LayerStarted {
@@ -118,6 +118,7 @@ impl LayerPush<'_> {
         let packing = Packing {
             codec,
             level: self.options.level,
+            threads: permit.count,
         };
         let blob = write_layer(
             self.store,
@@ -158,6 +159,17 @@ fn unwritable(scratch: &Path) -> impl Fn(io::Error) -> SaveError + use<> {
     }
 }
 
+/// The least size of a layer that is worth several threads.
+const LARGE: u64 = 4 << 20;
+
+/// How many threads a layer may use if so many are free.
+fn wanted_threads(size: Option<u64>) -> usize {
+    match size {
+        Some(LARGE..) => usize::MAX,
+        _ => 1,
+    }
+}
+
 /// Limits how many threads do something at the same time.
 pub(super) struct Permits {
     left: Mutex<usize>,
@@ -172,21 +184,48 @@ impl Permits {
         }
     }
 
-    /// Waits for a permit, which is returned when the result is dropped.
-    fn take(&self) -> Permit<'_> {
+    /// Waits for a permit, and takes up to `most` if so many are left. They are returned when the
+    /// result is dropped.
+    fn take(&self, most: usize) -> Permit<'_> {
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.returned.wait_while(left, |left| *left == 0);
-        *waited.unwrap_or_else(PoisonError::into_inner) -= 1;
-        Permit(self)
+        let mut left = waited.unwrap_or_else(PoisonError::into_inner);
+        let count = most.clamp(1, *left);
+        *left -= count;
+        Permit { of: self, count }
     }
 }
 
-struct Permit<'a>(&'a Permits);
+struct Permit<'a> {
+    of: &'a Permits,
+    count: usize,
+}
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        let mut left = self.0.left.lock().unwrap_or_else(PoisonError::into_inner);
-        *left += 1;
-        self.0.returned.notify_one();
+        let mut left = self.of.left.lock().unwrap_or_else(PoisonError::into_inner);
+        *left += self.count;
+        self.of.returned.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_layers_together_have_a_thread_for_each_core() {
+        let permits = Permits::new(4);
+        let small = permits.take(wanted_threads(Some(LARGE - 1)));
+        assert_eq!(small.count, 1);
+        assert_eq!(permits.take(wanted_threads(None)).count, 1);
+        let large = permits.take(wanted_threads(Some(LARGE)));
+        assert_eq!(large.count, 3);
+        drop(small);
+        let next = permits.take(wanted_threads(Some(u64::MAX)));
+        assert_eq!(next.count, 1);
+        assert_eq!(*permits.left.lock().unwrap(), 0);
+        drop((large, next));
+        assert_eq!(permits.take(usize::MAX).count, 4);
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{self, Read, Write};
 
 use layerhold::{DiffCompression, Store};
-use layerhold_archive::{Codec, Level};
+use layerhold_archive::{Codec, CompressOptions, Level};
 use layerhold_ids::{Algorithm, DiffId, Digest};
 use sha2::Digest as _;
 
@@ -19,6 +19,8 @@ pub(crate) struct Packing {
     pub(crate) codec: Codec,
     /// The codec's default if absent.
     pub(crate) level: Option<Level>,
+    /// How many threads compress.
+    pub(crate) threads: usize,
 }
 
 impl Packing {
@@ -26,7 +28,17 @@ impl Packing {
     pub(crate) const PLAIN: Self = Packing {
         codec: Codec::Plain,
         level: None,
+        threads: 1,
     };
+
+    /// With the codec's default level, on all cores.
+    pub(super) fn on_all_cores(codec: Codec) -> Self {
+        Packing {
+            codec,
+            level: None,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
 }
 
 /// Writes one layer, and returns the blob.
@@ -45,8 +57,10 @@ pub(crate) fn write_layer(
     };
     let mut counted = Hashing::new(target);
     let mut plain = sha2::Sha256::new();
-    let Packing { codec, level } = packing;
-    let mut encoder = layerhold_archive::compressor_with(codec, level, &mut counted)
+    let options = CompressOptions::new()
+        .with_level(packing.level)
+        .with_threads(packing.threads);
+    let mut encoder = layerhold_archive::compressor_with(packing.codec, options, &mut counted)
         .map_err(|error| read_error(io::Error::other(error)))?;
     let mut piece = vec![0; PIECE];
     loop {

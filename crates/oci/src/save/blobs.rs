@@ -42,10 +42,7 @@ impl LayerJob<'_> {
             self.store,
             self.layer,
             self.index,
-            Packing {
-                codec: self.codec,
-                level: None,
-            },
+            Packing::on_all_cores(self.codec),
             target,
             self.progress,
         )
