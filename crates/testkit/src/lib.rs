@@ -53,6 +53,7 @@ mod filesystem;
 mod namespace;
 mod peers;
 mod ran;
+mod subscriber;
 pub mod image;
 pub mod layers;
 pub mod hostile;
@@ -72,6 +73,7 @@ pub use require::{
     Feature, SkipReason, require_docker_registry, require_feature, require_filesystem,
     require_peer, require_root, require_user_namespace, skip,
 };
+pub use subscriber::with_subscriber;
 pub use tar_builder::{TarBuilder, TarEntry, TarFormat, TarKind};
 pub use tempfile::TempDir;
 pub use tree::{Node, NodeKind, Tree};

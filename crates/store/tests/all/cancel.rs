@@ -12,7 +12,7 @@ use layerhold::{
     ContainerSpec, DedupOptions, DeleteMode, DiffCompression, Error, ImageSpec, Key, LayerAccess,
     LayerSpec, Shutdown, Store, StoreOptions, TreeFacts, TreeSpec,
 };
-use layerhold_testkit::{TarBuilder, TarEntry, TempDir, require_root, scratch};
+use layerhold_testkit::{TarBuilder, TarEntry, TempDir, require_root, scratch, with_subscriber};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
@@ -60,7 +60,7 @@ fn cancelled_at<T>(store: &Store, at: usize, work: impl FnOnce(&Store) -> T) -> 
         cancel: cancel.clone(),
     };
     let store = store.with_cancel(cancel);
-    let result = tracing::subscriber::with_default(subscriber, || work(&store));
+    let result = with_subscriber(subscriber, || work(&store));
     (result, left.load(Ordering::SeqCst))
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use layerhold::{DeleteMode, DiffCompression, ImageSpec, LayerSpec};
+use layerhold_testkit::with_subscriber;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -82,7 +83,7 @@ impl Subscriber for Collector {
 /// The spans of the calling thread during `work`.
 fn spans_of<T>(work: impl FnOnce() -> T) -> (Vec<Seen>, T) {
     let collector = Collector::default();
-    let result = tracing::subscriber::with_default(collector.clone(), work);
+    let result = with_subscriber(collector.clone(), work);
     let (seen, stack) = std::mem::take(&mut *collector.0.lock().unwrap());
     assert_eq!(stack, Vec::<usize>::new());
     (seen, result)

@@ -6,6 +6,7 @@ use std::{fmt, fs, io};
 
 use layerhold_cli::{Environment, Streams, containers_storage, layerhold};
 use layerhold_sys::best_effort;
+use layerhold_testkit::with_subscriber;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -95,7 +96,7 @@ fn run_program(program: Program, words: &[&str]) -> (String, Vec<String>) {
     let (mut out, mut err) = (Vec::new(), Vec::new());
     let mut streams = Streams::new(&mut out, &mut err, Box::new(io::empty()));
     let locks = Locks::default();
-    let code = tracing::subscriber::with_default(locks.clone(), || {
+    let code = with_subscriber(locks.clone(), || {
         program(&arguments, &Environment::default(), &mut streams).unwrap()
     });
     assert_eq!((code, String::from_utf8(err).unwrap()), (0, String::new()));
