@@ -1,7 +1,7 @@
 use std::collections::HashSet;
 use std::path::Path;
 
-use layerhold_sys::{Cancel, Descent, Dir, PathError};
+use layerhold_sys::{Cancel, Descent, Dir, PathError, Stat};
 
 use crate::changes::{Change, ChangeKind, ChangesError};
 
@@ -12,20 +12,31 @@ use crate::changes::{Change, ChangeKind, ChangesError};
 /// If the tree cannot be read, and if `cancel` asked for it. Entries that vanished count nothing.
 pub fn changes_size(root: &Dir, changes: &[Change], cancel: &Cancel) -> Result<u64, ChangesError> {
     let mut lookup = LastParent::new(root);
-    let mut linked = HashSet::new();
-    let mut sum = 0u64;
+    let mut sum = SizeSum::default();
     for change in changes.iter().filter(|c| c.kind != ChangeKind::Delete) {
         cancel.check()?;
         let stat = lookup.with(&change.path, |dir, name| dir.stat(name));
         let Some(stat) = stat.map_err(ChangesError::New)?.flatten() else {
             continue;
         };
-        let counts = !stat.is_dir() && (stat.nlink < 2 || linked.insert((stat.dev, stat.ino)));
-        if counts {
-            sum = sum.saturating_add(stat.size);
+        sum.add(&stat);
+    }
+    Ok(sum.bytes)
+}
+
+/// Adds up the sizes of everything except directories. A file with several names counts once.
+#[derive(Debug, Default)]
+pub(super) struct SizeSum {
+    linked: HashSet<(u64, u64)>,
+    pub(super) bytes: u64,
+}
+
+impl SizeSum {
+    pub(super) fn add(&mut self, stat: &Stat) {
+        if !stat.is_dir() && (stat.nlink < 2 || self.linked.insert((stat.dev, stat.ino))) {
+            self.bytes = self.bytes.saturating_add(stat.size);
         }
     }
-    Ok(sum)
 }
 
 /// Opens the directories of sorted paths, each from its parent.

@@ -1,13 +1,13 @@
 //! What the upper directory of an overlay tells by itself, without its lower ones.
 
-use std::collections::HashSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::vec::IntoIter;
 
-use layerhold_sys::{Cancel, Descent, Dir, FileType, PathError, Stat, no_brief_lock};
+use layerhold_sys::{Cancel, Descent, Dir, FileType, PathError, no_brief_lock};
 
 use crate::changes::ChangesError;
+use crate::changes::size::SizeSum;
 use crate::overlay_form::{OverlayEntry, OverlayForm};
 use crate::tree::sorted_entries;
 
@@ -22,18 +22,12 @@ use crate::tree::sorted_entries;
 /// [`ChangesError::Cancelled`] if `cancel` asked for it.
 pub fn overlay_size(upper: &Dir, form: OverlayForm, cancel: &Cancel) -> Result<u64, ChangesError> {
     no_brief_lock("a tree is measured");
-    let mut linked = HashSet::new();
-    let mut sum = 0u64;
-    let mut add = |stat: &Stat| {
-        if !stat.is_dir() && (stat.nlink < 2 || linked.insert((stat.dev, stat.ino))) {
-            sum = sum.saturating_add(stat.size);
-        }
-    };
+    let mut sum = SizeSum::default();
     let names = |dir: &Dir| {
         let mut directories = Vec::new();
         for noted in form.names(dir)? {
             if let OverlayEntry::Present { stat, .. } = form.lookup(dir, &noted.name)? {
-                add(&stat);
+                sum.add(&stat);
                 if stat.is_dir() {
                     directories.push(noted.name);
                 }
@@ -42,7 +36,7 @@ pub fn overlay_size(upper: &Dir, form: OverlayForm, cancel: &Cancel) -> Result<u
         Ok(directories)
     };
     each_directory(upper, form, cancel, names)?;
-    Ok(sum)
+    Ok(sum.bytes)
 }
 
 /// Fails with [`ChangesError::Redirected`] if a directory in an upper directory continues a lower
