@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
+use std::path::Path;
 
 use layerhold::Store;
 use layerhold_archive::Codec;
@@ -176,6 +177,16 @@ impl Blobs for BlobFiles {
             best_effort(self.directory.remove_file(&temporary));
         }
         result
+    }
+}
+
+/// Removes a directory that was made for a save which has failed, if it is empty. The error that
+/// ended the save is the one to report.
+pub(super) fn remove_new_directory(path: &Path) {
+    if let Some(name) = path.file_name() {
+        let parent = path.parent().filter(|path| !path.as_os_str().is_empty());
+        let parent = Dir::open_ambient(parent.unwrap_or(Path::new(".")));
+        best_effort(parent.and_then(|parent| parent.remove_empty_dir(name)));
     }
 }
 

@@ -164,7 +164,7 @@ pub(super) fn write(
             id: image.id.clone(),
             names: image.tagged_names(),
             digest: None,
-            lost_signatures: 0,
+            lost_signatures: image.signatures.len(),
         })
         .collect())
 }

@@ -6,7 +6,7 @@ use layerhold::Store;
 use layerhold_archive::Codec;
 use layerhold_sys::{Dir, Durability, best_effort, publish, stat_ambient};
 
-use super::blobs::{BlobFiles, BlobWriter};
+use super::blobs::{BlobFiles, BlobWriter, remove_new_directory};
 use super::error::SaveError;
 use super::options::{SaveOptions, WrittenImage};
 use crate::digest::sha256;
@@ -40,11 +40,7 @@ pub(super) fn write(
         false => image.manifest.kind,
     };
     let manifest = manifest(image, &layers, kind, options.compression.labels());
-    let signatures = match options.remove_signatures {
-        true => &[],
-        false => image.signatures.as_slice(),
-    };
-    if !signatures.is_empty() && manifest != image.manifest_bytes {
+    if !image.signatures.is_empty() && manifest != image.manifest_bytes {
         return Err(SaveError::Signed {
             image: image.id.clone(),
         });
@@ -55,7 +51,7 @@ pub(super) fn write(
         .map(|(blob, _)| blob_file(&blob.digest))
         .collect();
     blobs.push(blob_file(&image.config_digest));
-    target.finish(&blobs, &manifest, signatures)?;
+    target.finish(&blobs, &manifest, &image.signatures)?;
     Ok(vec![WrittenImage {
         id: image.id.clone(),
         names: Vec::new(),
@@ -152,13 +148,8 @@ impl Drop for ImageDirectory {
         if !self.had_version {
             best_effort(self.directory.remove_file(VERSION_FILE));
         }
-        let parent = self.path.parent().filter(|_| self.is_new);
-        if let (Some(parent), Some(name)) = (parent, self.path.file_name()) {
-            let parent = match parent.as_os_str().is_empty() {
-                true => Path::new("."),
-                false => parent,
-            };
-            best_effort(Dir::open_ambient(parent).and_then(|parent| parent.remove_empty_dir(name)));
+        if self.is_new {
+            remove_new_directory(&self.path);
         }
     }
 }

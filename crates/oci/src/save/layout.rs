@@ -12,7 +12,7 @@ use layerhold_sys::{Dir, Durability, best_effort, publish, stat_ambient};
 use layerhold_tar_format::EntryKind;
 use serde_json::{Value, json};
 
-use super::blobs::{BlobFiles, BlobWriter, Blobs, LayerJob};
+use super::blobs::{BlobFiles, BlobWriter, Blobs, LayerJob, remove_new_directory};
 use super::docker_archive::Tar;
 use super::error::SaveError;
 use super::options::{SaveOptions, WrittenImage};
@@ -54,7 +54,7 @@ pub(super) fn write<T: Target>(
             id: image.id.clone(),
             names,
             digest: Some(digest),
-            lost_signatures: 0,
+            lost_signatures: image.signatures.len(),
         });
     }
     progress.check()?;
@@ -197,13 +197,8 @@ impl Drop for Unfinished {
                 .and_then(|blobs| blobs.remove_empty_dir("sha256")),
         );
         best_effort(self.root.remove_empty_dir("blobs"));
-        if let (New::Directory, Some(name)) = (self.is_new, self.path.file_name()) {
-            let parent = self
-                .path
-                .parent()
-                .filter(|path| !path.as_os_str().is_empty());
-            let parent = Dir::open_ambient(parent.unwrap_or(Path::new(".")));
-            best_effort(parent.and_then(|parent| parent.remove_empty_dir(name)));
+        if self.is_new == New::Directory {
+            remove_new_directory(&self.path);
         }
     }
 }

@@ -37,9 +37,9 @@ pub fn save<S: AsRef<str>>(
     options: &SaveOptions,
     progress: &dyn Progress,
 ) -> Result<Vec<WrittenImage>, SaveError> {
-    let found = find(store, images)?;
+    let found = find(store, images, options)?;
     let (store, progress) = &Reporter::new(store, progress);
-    let written = match options.kind {
+    match options.kind {
         TargetKind::OciLayout => {
             let target = layout::Directory::open(path)?;
             layout::write(store, &found, target, options, progress)
@@ -52,25 +52,9 @@ pub fn save<S: AsRef<str>>(
             docker_archive::write(store, &found, path, file, progress)
         }),
         TargetKind::ImageDirectory => {
-            // It has a place for signatures.
-            return image_directory::write(store, &found, path, options, progress);
-        }
-    };
-    Ok(without_signatures(written?, &found, options))
-}
-
-/// Counts the signatures that a format has no place for.
-fn without_signatures(
-    mut written: Vec<WrittenImage>,
-    found: &[StoredImage],
-    options: &SaveOptions,
-) -> Vec<WrittenImage> {
-    if !options.remove_signatures {
-        for (written, image) in written.iter_mut().zip(found) {
-            written.lost_signatures = image.signatures.len();
+            image_directory::write(store, &found, path, options, progress)
         }
     }
-    written
 }
 
 /// Writes a file that gets its name when it is complete.
@@ -104,26 +88,33 @@ pub fn save_stream<S: AsRef<str>>(
     progress: &dyn Progress,
 ) -> Result<Vec<WrittenImage>, SaveError> {
     let path = Path::new("standard output");
-    let found = find(store, images)?;
+    let found = find(store, images, options)?;
     let (store, progress) = &Reporter::new(store, progress);
-    let written = match options.kind {
+    match options.kind {
         TargetKind::DockerArchive => docker_archive::write(store, &found, path, stream, progress),
         _ => {
             let target = layout::Archive::new(path, stream);
             layout::write(store, &found, target, options, progress)
         }
-    };
-    Ok(without_signatures(written?, &found, options))
+    }
 }
 
-fn find<S: AsRef<str>>(store: &Store, images: &[S]) -> Result<Vec<StoredImage>, SaveError> {
+/// Finds the images, with the signatures that are to come along.
+fn find<S: AsRef<str>>(
+    store: &Store,
+    images: &[S],
+    options: &SaveOptions,
+) -> Result<Vec<StoredImage>, SaveError> {
     if images.is_empty() {
         return Err(SaveError::Nothing);
     }
     let snapshot = store.snapshot()?;
     let mut found: Vec<StoredImage> = Vec::new();
     for text in images {
-        let image = StoredImage::find(store, &snapshot, text.as_ref())?;
+        let mut image = StoredImage::find(store, &snapshot, text.as_ref())?;
+        if options.remove_signatures {
+            image.signatures.clear();
+        }
         match found.iter_mut().find(|other| other.id == image.id) {
             Some(other) => other.add_names(image.names),
             None => found.push(image),
